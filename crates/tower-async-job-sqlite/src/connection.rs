@@ -135,7 +135,8 @@ fn use_log(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 fn check_writable(connection: &Connection) -> rusqlite::Result<()> {
     if connection.is_readonly(MAIN_DB)? {
         let read_only = ffi::Error::new(ffi::SQLITE_READONLY);
-        return Err(rusqlite::Error::SqliteFailure(read_only, None));
+        let reason = "the file can only be read".to_owned();
+        return Err(rusqlite::Error::SqliteFailure(read_only, Some(reason)));
     }
     match connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK") {
         // Another process can write.

@@ -11,6 +11,7 @@ use tower_async_job_core::{JobId, StoreError, SystemClock};
 use super::{Engine, Kind};
 use crate::{
     job::Job,
+    notes::Delivery,
     settings::{Settings, Synchronous},
     time::NEVER,
     transaction::{Snapshot, Step, Transaction},
@@ -433,4 +434,21 @@ async fn only_commits_of_chunks_alone_do_not_wait_for_the_disk() {
     drop(held);
     assert_eq!(chunk.await.unwrap(), FULL);
     assert_eq!(other.await.unwrap(), FULL);
+}
+
+#[tokio::test]
+async fn many_deliveries_are_written_one_part_after_another_while_nothing_else_waits() {
+    let store = open(LONG).await;
+    for at in 0..2500 {
+        let delivery = Delivery { at, until: None };
+        store.engine.notes().add(JobId::random(), delivery);
+    }
+    // The first part is written with it.
+    store.mark(JobId::random()).await.unwrap();
+    let written = async {
+        while store.engine.notes().are_many() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(LONG, written).await.expect("in time");
 }

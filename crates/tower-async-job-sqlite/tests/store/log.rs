@@ -69,3 +69,24 @@ async fn log_that_another_program_has_let_grow_shrinks_to_its_bound() {
         .await
         .expect("in time");
 }
+
+#[tokio::test]
+async fn checkpoints_are_made_beside_the_writer_before_the_log_reaches_its_bound() {
+    const REQUEST: u64 = 1 << 20;
+    const WRITTEN: u64 = 8 * REQUEST;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jobs.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    for _ in 0..WRITTEN / REQUEST {
+        add(&store, replayable(REQUEST as usize)).await;
+    }
+    let copied = async {
+        while fs::metadata(&path).unwrap().len() < WRITTEN / 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(20);
+    tokio::time::timeout(patience, copied)
+        .await
+        .expect("in time");
+}

@@ -4,7 +4,7 @@ use std::mem;
 
 use http_polling::JobState;
 use tokio::sync::oneshot::Receiver;
-use tower_async_job_core::{End, Outcome, Release, Released, Renewal};
+use tower_async_job_core::{End, Outcome, Release, Released, Renewal, StoreError};
 
 use crate::{
     context::{job::JobContext, reason::CancelReason},
@@ -15,19 +15,22 @@ use crate::{
         restore::{Restorable, fate},
         unkept,
         watch::Stop,
-        write::{patience, write},
+        write::{may_repeat, patience, write},
     },
 };
 
 /// The end of a run whose lease may belong to another holder.
 pub(super) const LEASE_LOST: &str = "lease-lost";
 
+const END: &str = "the end of a job";
+
 const LAST_REPORT: &str = "a job's last report";
 
 /// Stores the end of a job, with its last report. If the store has lost the record, it is stored
 /// again, unless its result is in chunks there. Returns the outcome that is stored.
 ///
-/// A result without room fails the job. With `undelivered`, which gets the reason then, the run ends
+/// A result without room fails the job. If there is no room for that either, as on a full disk, both
+/// are tried again. With `undelivered`, which gets the reason then, the run ends
 /// without an outcome instead: the result is that of an outside party, which may deliver it again.
 pub(crate) async fn finish(
     registration: &mut Registration,
@@ -40,15 +43,18 @@ pub(crate) async fn finish(
     let mut report = context.take_report(node.config.report_limit);
     let mut patience = patience(&node);
     let mut is_restored = false;
+    // The result while the problem of a full store is tried instead, and else that problem.
+    let mut other: Option<Outcome> = None;
     loop {
         let (lease, handle) = (*registration.lease(), registration.handle());
         let state = outcome.state();
         let size = Size::of_body(&outcome);
+        let is_instead = size.is_none() && other.is_some();
         let stored = write(
             &mut patience,
             handle,
-            "the end of a job",
-            size.is_some(),
+            END,
+            |error| is_instead || size.is_some() && error.is_full(),
             || {
                 let mut end = End::from(outcome.clone());
                 end.report.clone_from(&report);
@@ -57,9 +63,19 @@ pub(crate) async fn finish(
         );
         let Err(error) = stored.await else {
             tracing::debug!(%handle, %state, "job ended");
-            return Ok(outcome);
+            return Ok(match is_instead {
+                true => unkept::dropped(outcome, handle),
+                false => outcome,
+            });
         };
         if error.is_lease_lost() {
+            if size.is_some()
+                && let Some(problem) = other.take()
+            {
+                // It may be stored, by a call whose acknowledgement was lost.
+                outcome = problem;
+                continue;
+            }
             let stop = refused(&mut patience, registration, context, terms).await;
             if *registration.lease() == lease || matches!(outcome, Outcome::Streamed { .. }) {
                 return Err(stop);
@@ -75,14 +91,19 @@ pub(crate) async fn finish(
             report = context.take_report(node.config.report_limit);
             continue;
         }
-        outcome = match (size, &mut undelivered) {
-            (Some(size), None) if error.is_full() => unkept::no_room(size, &error, handle),
+        if is_instead && may_repeat(&mut patience, handle, END, &error).await {
+            other = other.map(|result| mem::replace(&mut outcome, result));
+            continue;
+        }
+        let problem = match (size, &mut undelivered) {
+            (Some(size), None) if error.is_full() => unkept::no_room(size, &error),
             (Some(size), Some(undelivered)) if error.is_full() => {
                 **undelivered = Some(Unrecorded::NoRoom(size, error));
                 return Err(Stop::Abandoned);
             }
             _ => return Err(Stop::Abandoned),
         };
+        other = Some(mem::replace(&mut outcome, problem));
     }
 }
 
@@ -184,7 +205,7 @@ async fn report_last(
             &mut patience,
             registration.handle(),
             LAST_REPORT,
-            true,
+            StoreError::is_full,
             || node.store.report(&lease, report.clone()),
         );
         match written.await {

@@ -158,7 +158,7 @@ impl Room {
             &mut patience(node),
             self.handle,
             "a chunk of a result",
-            true,
+            StoreError::is_full,
             call,
         )
         .await

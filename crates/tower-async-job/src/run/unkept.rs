@@ -20,9 +20,9 @@ pub(crate) fn not_recorded(unrecorded: Unrecorded, limit: usize, job: &Registrat
         Unrecorded::TooLarge(size) => {
             let limit = StoreLimit::new("result_limit", limit as u64);
             let problem = Problem::new(ProblemType::ResultTooLarge);
-            beyond(problem, size, Some(limit), job.handle())
+            dropped(beyond(problem, size, Some(limit)), job.handle())
         }
-        Unrecorded::NoRoom(size, error) => no_room(size, &error, job.handle()),
+        Unrecorded::NoRoom(size, error) => dropped(no_room(size, &error), job.handle()),
         Unrecorded::NoPlace => {
             tracing::warn!(handle = %job.handle(), "the event stream of a job is beyond `streams`");
             let detail = "too many event streams are open";
@@ -50,16 +50,24 @@ pub(crate) fn failed(error: &(dyn Error + 'static), detail: &str) -> Outcome {
 }
 
 /// Returns the outcome of a job whose result does not fit into the store.
-pub(crate) fn no_room(size: Size, error: &StoreError, handle: JobHandle) -> Outcome {
-    let problem = Problem::new(ProblemType::JobFailed);
-    beyond(problem, size, error.limit(), handle)
+pub(crate) fn no_room(size: Size, error: &StoreError) -> Outcome {
+    beyond(Problem::new(ProblemType::JobFailed), size, error.limit())
 }
 
-/// Adds the limit that a result exceeds to its problem, and logs it.
-fn beyond(problem: Problem, size: Size, limit: Option<StoreLimit>, handle: JobHandle) -> Outcome {
+/// Logs the outcome that a job has instead of its result.
+pub(crate) fn dropped(outcome: Outcome, handle: JobHandle) -> Outcome {
+    if let Outcome::Failed(problem) = &outcome {
+        let detail = problem.detail.as_deref().unwrap_or_default();
+        tracing::warn!(%handle, "the result of a job is dropped: {detail}");
+    }
+    outcome
+}
+
+/// Adds the limit that a result exceeds to its problem.
+fn beyond(problem: Problem, size: Size, limit: Option<StoreLimit>) -> Outcome {
     let (Size::Exactly(bytes) | Size::AtLeast(bytes)) = size;
     let problem = problem.with_extension("size", bytes);
-    let problem = match limit {
+    Outcome::Failed(match limit {
         Some(StoreLimit { setting, value, .. }) => problem
             .with_detail(format!(
                 "the result of {size} could not be kept: `{setting}` is {value} bytes"
@@ -67,10 +75,7 @@ fn beyond(problem: Problem, size: Size, limit: Option<StoreLimit>, handle: JobHa
             .with_extension("limit", value)
             .with_extension("setting", setting),
         None => problem.with_detail(format!("there was no room for the result of {size}")),
-    };
-    let detail = problem.detail.as_deref().unwrap_or_default();
-    tracing::warn!(%handle, "the result of a job is dropped: {detail}");
-    Outcome::Failed(problem)
+    })
 }
 
 impl fmt::Display for Size {

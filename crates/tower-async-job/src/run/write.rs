@@ -12,13 +12,13 @@ pub(crate) fn patience(node: &Node) -> Patience<'_> {
     Patience::to_write(node.store.properties().lease, &node.shutdown)
 }
 
-/// Writes for a job that runs. While the store is unreachable, the write is repeated; unless
-/// `full_ends` is set, also while the store is full. `what` is the subject of its log.
+/// Writes for a job that runs, and repeats the write until it succeeds, the lease is lost, or it fails
+/// with an error that `ends` it. `what` is the subject of its log.
 pub(crate) async fn write<'a, T>(
     patience: &mut Patience<'_>,
     handle: JobHandle,
     what: &str,
-    full_ends: bool,
+    ends: impl Fn(&StoreError) -> bool,
     mut call: impl FnMut() -> StoreFuture<'a, T>,
 ) -> Result<T, StoreError> {
     loop {
@@ -26,14 +26,27 @@ pub(crate) async fn write<'a, T>(
             Ok(written) => return Ok(written),
             Err(error) => error,
         };
-        if error.is_lease_lost() || full_ends && error.is_full() {
+        if error.is_lease_lost()
+            || ends(&error)
+            || !may_repeat(patience, handle, what, &error).await
+        {
             return Err(error);
         }
-        tracing::warn!(error = with_sources(&error), %handle, "{what} could not be stored");
-        if !patience.lasts() {
-            tracing::error!(%handle, "{what} is given up");
-            return Err(error);
-        }
-        patience.pause().await;
     }
+}
+
+/// Pauses after a write has failed with this error. Returns whether there is time to repeat it.
+pub(crate) async fn may_repeat(
+    patience: &mut Patience<'_>,
+    handle: JobHandle,
+    what: &str,
+    error: &StoreError,
+) -> bool {
+    tracing::warn!(error = with_sources(error), %handle, "{what} could not be stored");
+    if !patience.lasts() {
+        tracing::error!(%handle, "{what} is given up");
+        return false;
+    }
+    patience.pause().await;
+    true
 }

@@ -76,6 +76,39 @@ async fn s20_result_for_which_the_store_has_no_room_ends_as_failed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s20_result_is_kept_while_a_full_disk_takes_no_problem_either() {
+    for times in [1, 3] {
+        let store = store();
+        for _ in 0..times {
+            store.plan(Op::Finish, Fault::Full, 1);
+            store.plan(Op::Finish, Fault::Unavailable, 1);
+        }
+        let store = Arc::new(store);
+        let layer = eager(faulty(&store));
+        let location = submit(&layer, slow(SECOND, "done")).await;
+        sleep(10 * SECOND).await;
+        assert_eq!(store.calls(Op::Finish), 2 * times + 1);
+        assert_eq!(ask(&layer, get(&location)).await.body, "done");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s20_problem_whose_acknowledgement_is_lost_is_the_end_of_a_result_without_room() {
+    let store = store()
+        .then(Op::Finish, Fault::Full)
+        .then(Op::Finish, Fault::Unacknowledged);
+    let store = Arc::new(store);
+    let layer = eager(faulty(&store));
+    let location = submit(&layer, slow(SECOND, "done")).await;
+    sleep(10 * SECOND).await;
+    // The result is refused, and the problem repeated.
+    assert_eq!(store.calls(Op::Finish), 4);
+    let answer = ask(&layer, get(&location)).await;
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    assert_problem(&answer, status, "failed", "job-failed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn s50_retention_that_ends_during_a_download_does_not_break_it() {
     let retention = Retention::new(10 * SECOND, 10 * SECOND);
     let store = Arc::new(store());
