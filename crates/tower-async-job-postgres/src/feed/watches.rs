@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::time::sleep;
@@ -18,11 +18,9 @@ use crate::{
 /// The hash by which subscriptions to claimable work are kept among those to jobs.
 pub(crate) const WORK: u64 = 0;
 
-/// The interval between two checks of all that is watched, whatever was notified.
+/// The pause between two checks of all that is watched, whatever was notified. It is the same however
+/// long a check takes, or the first one after an outage would be late.
 const FALLBACK: Duration = Duration::from_secs(1);
-
-/// The factor by which the time between two checks is at least longer than a check.
-const REST: u32 = 4;
 
 /// Subscriptions by the hashes of their jobs, since notifications have only those.
 #[derive(Default)]
@@ -74,15 +72,8 @@ impl Watches {
 
     /// Checks repeatedly which watched jobs have ended, and whether there is work.
     pub(super) async fn recheck(&self, database: &Database) {
-        let took = Mutex::new(Duration::ZERO);
-        let took = || took.lock().unwrap_or_else(PoisonError::into_inner);
-        let pause = || sleep(FALLBACK.max(*took() * REST));
-        let check = |_: Vec<JobId>| async {
-            let began = Instant::now();
-            let ended = self.ended(database).await;
-            *took() = began.elapsed();
-            ended
-        };
+        let pause = || sleep(FALLBACK);
+        let check = |_: Vec<JobId>| self.ended(database);
         match self.waiters.recheck(pause, check).await {}
     }
 
