@@ -7,10 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::sync::{mpsc, oneshot};
 use tower_async_job_core::{JobId, StoreError};
 
 use crate::database::Database;
@@ -86,10 +83,8 @@ impl<O: Operation> Batcher<O> {
                 }
                 mpsc::error::TrySendError::Closed(_) => stopped(),
             })?;
-        match timeout(self.database.timeout(), answer).await {
-            Ok(answer) => answer.unwrap_or_else(|_| Err(stopped())),
-            Err(_) => Err(StoreError::unavailable("PostgreSQL did not answer in time")),
-        }
+        let answer = async { answer.await.unwrap_or_else(|_| Err(stopped())) };
+        self.database.in_time(answer).await
     }
 }
 

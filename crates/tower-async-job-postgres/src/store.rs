@@ -165,9 +165,8 @@ impl PostgresStore {
             self.notes.settle(Some(&id)).await;
             self.reads.read((id, detail)).await
         };
-        let late = || StoreError::unavailable("PostgreSQL did not answer in time");
-        let read = tokio::time::timeout(self.database.timeout(), reading).await;
-        read.unwrap_or_else(|_| Err(late()))?.unwrap_or(Ok(None))
+        let read = self.database.in_time(reading).await?;
+        read.unwrap_or(Ok(None))
     }
 
     async fn end(&self, lease: Lease, end: End) -> Result<(), StoreError> {

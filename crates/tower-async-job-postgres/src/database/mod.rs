@@ -26,13 +26,20 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use tower_async_job_core::StoreError;
 
 pub(crate) use self::{address::Address, check::check};
-use crate::{failure::Failure, schema::quoted, settings::Settings};
+use crate::{
+    failure::{Failure, late},
+    schema::quoted,
+    settings::Settings,
+};
 
 /// The number of times that a statement is repeated.
 const RETRIES: u32 = 3;
 
 /// The pause before the first repetition; each later one is longer.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// The condition that a server is no standby. It is evaluated once, before the statement begins.
+const PRIMARY: &str = " WHERE (SELECT pg_current_wal_lsn()) IS NOT NULL";
 
 /// A parameter of a statement, with its type.
 pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -50,6 +57,8 @@ pub(crate) enum Retry {
 pub(crate) struct Database {
     pool: Pool,
     tls: MakeRustlsConnect,
+    /// The server as errors name it.
+    server: String,
     /// The schema in quotes.
     schema: String,
     timeout: Duration,
@@ -74,6 +83,7 @@ impl Database {
             // It only fails for timeouts without a runtime.
             pool: pool.unwrap_or_else(|error| unreachable!("{error}")),
             tls,
+            server: address.to_string(),
             schema: quoted(&settings.schema),
             timeout: settings.operation_timeout,
             has_sessions: AtomicBool::new(false),
@@ -83,6 +93,15 @@ impl Database {
 
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// Waits for an answer of the server, at most for the operation timeout.
+    pub(crate) async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let answered = timeout(self.timeout, answer).await;
+        answered.unwrap_or_else(|_| Err(late(&self.server, self.timeout)))
     }
 
     /// Sets whether connections are sessions of the server. Behind a pool in transaction mode, they
@@ -103,15 +122,36 @@ impl Database {
         parameters: &[Parameter<'_>],
         retry: Retry,
     ) -> Result<Vec<Row>, StoreError> {
-        let places: Vec<_> = (1..=parameters.len())
+        let sql = self.sql_of(function, parameters.len());
+        self.query(function, &sql, parameters, retry).await
+    }
+
+    /// Calls a function that only reads, as [`call`](Self::call) does. It fails on a standby, which
+    /// may lack the latest commits.
+    pub(crate) async fn read(
+        &self,
+        function: &'static str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        let sql = self.sql_of(function, parameters.len()) + PRIMARY;
+        self.query(function, &sql, parameters, Retry::Always).await
+    }
+
+    /// Reads by a function that returns one row.
+    pub(crate) async fn read_one(
+        &self,
+        function: &'static str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Row, StoreError> {
+        last_of(self.read(function, parameters).await?)
+    }
+
+    fn sql_of(&self, function: &str, parameters: usize) -> String {
+        let places: Vec<_> = (1..=parameters)
             .map(|number| format!("${number}"))
             .collect();
-        let sql = format!(
-            "SELECT * FROM {}.{function}({})",
-            self.schema,
-            places.join(",")
-        );
-        self.query(function, &sql, parameters, retry).await
+        let places = places.join(",");
+        format!("SELECT * FROM {}.{function}({places})", self.schema)
     }
 
     /// Calls a function that returns one row.
@@ -121,9 +161,7 @@ impl Database {
         parameters: &[Parameter<'_>],
         retry: Retry,
     ) -> Result<Row, StoreError> {
-        let mut rows = self.call(function, parameters, retry).await?;
-        rows.pop()
-            .ok_or_else(|| StoreError::unavailable("a function of the schema returned nothing"))
+        last_of(self.call(function, parameters, retry).await?)
     }
 
     /// Executes a statement, and returns its rows. It is counted by a name.
@@ -144,15 +182,13 @@ impl Database {
                 let may_repeat =
                     failure.is_rolled_back() || retry == Retry::Always && failure.is_lost();
                 if attempt == RETRIES || !may_repeat {
-                    return Err(failure.into_store_error());
+                    return Err(failure.into_store_error(name, &self.server));
                 }
                 attempt += 1;
                 sleep(PAUSE * 4_u32.pow(attempt - 1)).await;
             }
         };
-        let late = || StoreError::unavailable("PostgreSQL did not answer in time");
-        let result = timeout(self.timeout, attempts).await;
-        result.unwrap_or_else(|_| Err(late()))
+        self.in_time(attempts).await
     }
 
     async fn attempt(
@@ -249,6 +285,11 @@ async fn query_prepared(
     let statement = object.prepare_typed_cached(sql, &types).await?;
     let values: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();
     object.query(&statement, &values).await
+}
+
+fn last_of(mut rows: Vec<Row>) -> Result<Row, StoreError> {
+    rows.pop()
+        .ok_or_else(|| StoreError::unavailable("a function of the schema returned nothing"))
 }
 
 /// Returns a column of a row.

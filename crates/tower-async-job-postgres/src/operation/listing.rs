@@ -4,7 +4,7 @@ use tokio_postgres::types::Type;
 use tower_async_job_core::{Detail, JobCursor, JobPage, JobQuery, JobRecord, StoreError};
 
 use crate::{
-    database::{Database, Retry, column},
+    database::{Database, column},
     job::{Id, handle_number, owner_hash, record_of, state_of},
     time::of_day,
 };
@@ -39,7 +39,7 @@ pub(crate) async fn page(database: &Database, query: &JobQuery) -> Result<JobPag
             (&(wanted as i32) as _, Type::INT4),
         ];
         let mut more = false;
-        for row in database.call("list", &parameters, Retry::Always).await? {
+        for row in database.read("list", &parameters).await? {
             if column::<Option<Id>>(&row, "id")?.is_none() {
                 after = (column(&row, "created")?, column(&row, "handle")?);
                 more = true;

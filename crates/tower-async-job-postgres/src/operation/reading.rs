@@ -9,7 +9,7 @@ use tower_async_job_core::{
 };
 
 use crate::{
-    database::{Database, Retry, column},
+    database::{Database, column},
     job::{Found, Id, handle_number, ids, narrow, record_of, refused},
 };
 
@@ -30,10 +30,7 @@ pub(crate) async fn read(
             (&jobs as _, Type::UUID_ARRAY),
             (&with_result as _, Type::BOOL_ARRAY),
         ];
-        for row in database
-            .call("read_jobs", &parameters, Retry::Always)
-            .await?
-        {
+        for row in database.read("read_jobs", &parameters).await? {
             let place: i32 = column(&row, "place")?;
             if let Some(wanted) = part.get(place.unsigned_abs() as usize) {
                 found.insert(*wanted, record_of(&row, wanted.1));
@@ -55,9 +52,7 @@ pub(crate) async fn look_up(
         (&digest as _, Type::BYTEA),
         (&fingerprint as _, Type::BYTEA),
     ];
-    let row = database
-        .call_one("look_up", &parameters, Retry::Always)
-        .await?;
+    let row = database.read_one("look_up", &parameters).await?;
     match column(&row, "verdict")? {
         0 => Ok(None),
         3 => Ok(Some(Created::KeyReused)),
@@ -82,9 +77,7 @@ pub(crate) async fn read_chunk(
         (&narrow(result.lease.epoch) as _, Type::INT8),
         (&number as _, Type::INT4),
     ];
-    let row = database
-        .call_one("read_chunk", &parameters, Retry::Always)
-        .await?;
+    let row = database.read_one("read_chunk", &parameters).await?;
     let data: Option<&[u8]> = row.try_get(0).map_err(StoreError::corrupt)?;
     Ok(data.map(Bytes::copy_from_slice))
 }
@@ -95,7 +88,7 @@ pub(crate) async fn find(
     handle: JobHandle,
 ) -> Result<Option<JobId>, StoreError> {
     let parameters = [(&handle_number(handle) as _, Type::INT8)];
-    let rows = database.call("find", &parameters, Retry::Always).await?;
+    let rows = database.read("find", &parameters).await?;
     let Some(row) = rows.first() else {
         return Ok(None);
     };

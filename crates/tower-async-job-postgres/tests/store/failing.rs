@@ -8,7 +8,11 @@ use std::{
 
 use http_polling::JobState;
 use test_services::{PgBouncer, Postgres, available};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    runtime::Handle,
+    task::{JoinSet, block_in_place},
+    time::timeout,
+};
 use tower_async_job_core::{Detail, End, JobStore, NewJob, Outcome, SweepQuery};
 use tower_async_job_postgres::PostgresStore;
 
@@ -35,11 +39,27 @@ async fn s23_a_failover_to_a_synchronous_standby_loses_nothing_that_was_acknowle
         primary.address()
     );
     let store = Arc::new(PostgresStore::connect(&url).await.unwrap());
+    // It takes any server of two, as one whose name leads to another server by then.
+    let url = format!(
+        "postgres://postgres@{},{}/postgres",
+        primary.address(),
+        standby.address()
+    );
+    let other = PostgresStore::connect(&url).await.unwrap();
+    let lease = crate::add(&other).await;
+    let read = || {
+        let read = other.read(&lease.id, Detail::Status);
+        block_in_place(|| Handle::current().block_on(read))
+    };
     let fail_over = || {
         primary.kill();
+        // A standby may lack the latest jobs, which would then be unknown.
+        let error = read().unwrap_err();
+        assert!(error.is_unavailable(), "{error}");
         standby.promote();
     };
     lose_nothing_while(store, fail_over).await;
+    assert_eq!(read().unwrap().unwrap().state, JobState::Running);
 }
 
 /// Lets jobs live while a fault occurs, and checks those that were acknowledged.
