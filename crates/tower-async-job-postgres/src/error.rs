@@ -30,6 +30,7 @@ enum Kind {
     Unreachable,
     Occupied,
     Tls,
+    Certificate,
     Password,
     Database,
     Version(i32),
@@ -52,6 +53,8 @@ enum Kind {
     Privileges(String),
     /// The role may not create or change this schema.
     Fixed(String),
+    /// Other transactions have the tables of this schema.
+    Locked(String),
     Other,
 }
 
@@ -138,17 +141,12 @@ impl ConnectError {
             Some(&SqlState::INVALID_CATALOG_NAME) => Kind::Database,
             Some(&SqlState::TOO_MANY_CONNECTIONS) => Kind::Occupied,
             Some(&SqlState::CANNOT_CONNECT_NOW | &SqlState::ADMIN_SHUTDOWN) => Kind::Unreachable,
-            // PgBouncer has one code for all refusals.
-            Some(&SqlState::PROTOCOL_VIOLATION) if text.contains("no such database") => {
-                Kind::Database
-            }
-            Some(&SqlState::PROTOCOL_VIOLATION)
-                if text.contains("no such user") || text.contains("authentication") =>
-            {
-                Kind::Password
-            }
+            Some(&SqlState::PROTOCOL_VIOLATION) => of_pool(&text).unwrap_or(Kind::Other),
             Some(_) => Kind::Other,
-            None if text.contains("TLS") || text.contains("certificate") => Kind::Tls,
+            None if text.contains("certificate") => Kind::Certificate,
+            None if text.contains("TLS") => Kind::Tls,
+            // With `target_session_attrs=read-write`, if only standbys can be reached.
+            None if text.contains("does not allow writes") => Kind::ReadOnly,
             None if text.contains("password") || text.contains("authentication") => Kind::Password,
             None => Kind::Unreachable,
         };
@@ -161,6 +159,9 @@ impl ConnectError {
             Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
                 Kind::Privileges(format!("schema {schema:?}"))
             }
+            Some(&SqlState::PROTOCOL_VIOLATION) => {
+                of_pool(&full_text(&error)).unwrap_or(Kind::Unreachable)
+            }
             // The server has ended the connection, or one that PgBouncer had.
             Some(code) if matches!(&code.code()[..2], "08" | "57") => Kind::Unreachable,
             Some(_) => Kind::Other,
@@ -172,6 +173,9 @@ impl ConnectError {
     pub(crate) fn of_migration(schema: &str, error: tokio_postgres::Error) -> Self {
         match error.code() {
             Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Self::read_only().with_source(error),
+            Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                Self::new(Kind::Locked(schema.to_owned())).with_source(error)
+            }
             Some(&SqlState::DUPLICATE_TABLE) => Self::foreign(schema).with_source(error),
             Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
                 Self::new(Kind::Fixed(schema.to_owned())).with_source(error)
@@ -190,9 +194,9 @@ impl ConnectError {
         matches!(self.kind, Kind::Unreachable | Kind::Occupied)
     }
 
-    /// Returns whether the connection cannot be encrypted as demanded.
+    /// Returns whether the connection cannot be encrypted as demanded, or the certificate is refused.
     pub fn is_tls(&self) -> bool {
-        self.kind == Kind::Tls
+        matches!(self.kind, Kind::Tls | Kind::Certificate)
     }
 
     /// Returns whether the server refuses the role or its password.
@@ -261,13 +265,20 @@ impl fmt::Display for ConnectError {
             ),
             Kind::Occupied => write!(
                 f,
-                "PostgreSQL at `{server}` has no connection left: raise `max_connections`, or let \
-                 the nodes have fewer `connections`"
+                "PostgreSQL at `{server}` has no connection left: raise `max_connections` (in \
+                 PgBouncer, `max_client_conn`) or the limit of the role, or let the nodes have fewer \
+                 `connections`"
             ),
             Kind::Tls => write!(
                 f,
                 "the connection to PostgreSQL at `{server}` cannot be encrypted: enable `ssl` in \
-                 the server, or check `sslmode` and `sslrootcert` in the URL"
+                 the server, or check `sslmode` in the URL"
+            ),
+            Kind::Certificate => write!(
+                f,
+                "the certificate of PostgreSQL at `{server}` is refused: `sslrootcert` in the URL \
+                 must have the root that issued it, and with `verify-full` its `subjectAltName` \
+                 must have the host of the URL"
             ),
             Kind::Password => write!(
                 f,
@@ -339,6 +350,12 @@ impl fmt::Display for ConnectError {
                  the schema, by `CREATE SCHEMA … AUTHORIZATION …`; or apply the migrations as another \
                  role, and set `migrate(false)`"
             ),
+            Kind::Locked(schema) => write!(
+                f,
+                "the schema {schema:?} of `{server}` cannot be migrated while other transactions use \
+                 its tables, such as a backup: wait for their end, or end those that \
+                 `pg_stat_activity` shows, and start the node again"
+            ),
             Kind::Other => write!(f, "the store in PostgreSQL at `{server}` cannot be used"),
         }
     }
@@ -360,6 +377,25 @@ impl Error for ConnectError {
             Some(source) => Some(&**source),
             None => None,
         }
+    }
+}
+
+/// Returns the kind of a refusal by PgBouncer, which has one code for all of them.
+fn of_pool(text: &str) -> Option<Kind> {
+    let says = |words: &[&str]| words.iter().any(|words| text.contains(words));
+    let is_missing = text.contains("does not exist");
+    if says(&["no such database"]) || is_missing && text.contains("database \"") {
+        Some(Kind::Database)
+    } else if says(&[
+        "no more connections",
+        "too many clients",
+        "too many connections",
+    ]) {
+        Some(Kind::Occupied)
+    } else if is_missing || says(&["no such user", "authentication", "password"]) {
+        Some(Kind::Password)
+    } else {
+        None
     }
 }
 

@@ -28,7 +28,11 @@ const PRIVILEGES: &str = "SELECT c.relname::text FROM pg_class AS c \
          WHEN c.relname = 'store' THEN has_table_privilege(c.oid, 'SELECT') \
          ELSE has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') \
              AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE') \
-     END ORDER BY 1 LIMIT 1";
+     END \
+     UNION ALL SELECT p.proname::text FROM pg_proc AS p \
+     JOIN pg_namespace AS n ON n.oid = p.pronamespace \
+     WHERE n.nspname = $1 AND NOT has_function_privilege(p.oid, 'EXECUTE') \
+     ORDER BY 1 LIMIT 1";
 
 /// Connects to a server once, checks that it keeps what it acknowledges, and brings the schema to
 /// the latest version, or only checks that.
@@ -45,7 +49,7 @@ pub(crate) async fn check(
     let checks = async {
         let checked = timeout(limit, check_server(&client, schema)).await;
         checked.map_err(|_| ConnectError::timed_out())??;
-        migrate(&mut client, schema, migrates).await?;
+        migrate(&mut client, schema, migrates, limit * 6).await?;
         let key: &(dyn ToSql + Sync) = &schema;
         let missing = client
             .query_typed_opt(PRIVILEGES, &[(key, Type::TEXT)])

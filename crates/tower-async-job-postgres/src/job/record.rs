@@ -63,7 +63,7 @@ pub(crate) fn record_of(row: &Row, detail: Detail) -> Found {
     if state == JobState::Expired {
         return Ok(Some(record));
     }
-    let lease_until: Option<i64> = column(row, "lease_until")?;
+    let lease_until: Option<i64> = column(row, "number")?;
     record.lease_remaining = lease_until.map(|until| span(now, until));
     if let Some(json) = column::<Option<&[u8]>>(row, "progress")? {
         record.progress = Some(serde_json::from_slice(json).map_err(StoreError::corrupt)?);

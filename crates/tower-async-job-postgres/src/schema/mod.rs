@@ -1,29 +1,43 @@
 //! The schema of the store, and the migrations to it.
 
-use tokio_postgres::{Client, Error, types::Type};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_postgres::{Client, Error, error::SqlState, types::Type};
 
 use crate::error::ConnectError;
 
 /// A step to a version of the schema. Released steps never change, and only add: tables, columns
-/// with defaults, and functions with new names, so that the previous release continues to run.
+/// with defaults, functions with new names, and replacements that take and return the same, so that the
+/// previous release continues to run.
 struct Step {
     sql: &'static [&'static str],
     /// The oldest version that may still use the schema.
     oldest: i32,
 }
 
-const STEPS: &[Step] = &[Step {
-    sql: &[
-        include_str!("version-1/tables.sql"),
-        include_str!("version-1/life.sql"),
-        include_str!("version-1/creating.sql"),
-        include_str!("version-1/running.sql"),
-        include_str!("version-1/changing.sql"),
-        include_str!("version-1/claiming.sql"),
-        include_str!("version-1/reading.sql"),
-    ],
-    oldest: 1,
-}];
+const STEPS: &[Step] = &[
+    Step {
+        sql: &[
+            include_str!("version-1/tables.sql"),
+            include_str!("version-1/life.sql"),
+            include_str!("version-1/creating.sql"),
+            include_str!("version-1/running.sql"),
+            include_str!("version-1/changing.sql"),
+            include_str!("version-1/claiming.sql"),
+            include_str!("version-1/reading.sql"),
+        ],
+        oldest: 1,
+    },
+    Step {
+        sql: &[
+            include_str!("version-2/outside.sql"),
+            include_str!("version-2/sweeping.sql"),
+            include_str!("version-2/reading.sql"),
+        ],
+        oldest: 1,
+    },
+];
 
 /// The settings of all functions that nodes call. Plans are made once per connection, and before
 /// there are statistics, so they must not depend on the number of rows: rows are read in the order of
@@ -31,6 +45,11 @@ const STEPS: &[Step] = &[Step {
 const FUNCTION_SETTINGS: &str = "SET jit = off SET enable_seqscan = off SET enable_sort = off \
      SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off \
      SET plan_cache_mode = force_generic_plan";
+
+/// The time for which a step waits for other transactions that have the tables, in milliseconds. Later
+/// ones wait behind it, so it is short, and the step is tried again after a pause.
+const LOCKED: u32 = 300;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The version of the schema that this release knows.
 const LATEST: i32 = STEPS.len() as i32;
@@ -141,11 +160,12 @@ impl Found {
 }
 
 /// Brings the schema to the latest version, in one transaction, or only checks it. Nodes that do so
-/// at once do it once.
+/// at once do it once. Fails if other transactions have the tables for longer than `patience`.
 pub(crate) async fn migrate(
     client: &mut Client,
     schema: &str,
     is_allowed: bool,
+    patience: Duration,
 ) -> Result<(), ConnectError> {
     let version = found(client, schema).await?.version(schema)?;
     if version >= LATEST {
@@ -154,12 +174,22 @@ pub(crate) async fn migrate(
     if !is_allowed {
         return Err(ConnectError::outdated(schema, version, LATEST));
     }
-    let applied = apply(client, schema).await;
-    if !matches!(applied, Ok(Ok(()))) {
-        // The error itself is the one to return.
-        let _ = client.batch_execute("ROLLBACK").await;
+    let begun = Instant::now();
+    loop {
+        let applied = apply(client, schema).await;
+        if !matches!(applied, Ok(Ok(()))) {
+            // The error itself is the one to return.
+            let _ = client.batch_execute("ROLLBACK").await;
+        }
+        let is_locked = matches!(
+            &applied,
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+        );
+        if !is_locked || begun.elapsed() > patience {
+            return applied.map_err(|error| ConnectError::of_migration(schema, error))?;
+        }
+        sleep(PAUSE).await;
     }
-    applied.map_err(|error| ConnectError::of_migration(schema, error))?
 }
 
 async fn apply(client: &mut Client, schema: &str) -> Result<Result<(), ConnectError>, Error> {
@@ -175,6 +205,8 @@ async fn apply(client: &mut Client, schema: &str) -> Result<Result<(), ConnectEr
         Ok(version) => version,
         Err(error) => return Ok(Err(error)),
     };
+    let impatient = format!("SET LOCAL lock_timeout = {LOCKED}");
+    client.batch_execute(&impatient).await?;
     for migration in migrations(schema) {
         if migration.version as i32 > version {
             client.batch_execute(&migration.sql).await?;

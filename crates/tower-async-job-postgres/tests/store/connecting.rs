@@ -1,6 +1,10 @@
 //! Servers that the store refuses, and encrypted connections.
 
-use test_services::{Postgres, available};
+use std::time::Duration;
+
+use test_services::{PgBouncer, Postgres, Proxy, available};
+use tokio::time::timeout;
+use tokio_postgres::NoTls;
 use tower_async_job_postgres::{ConnectError, PostgresStore};
 
 use crate::support::{BOUNCER, Place, SYSTEM};
@@ -125,6 +129,15 @@ async fn minimal_grants_suffice_and_without_them_the_error_says_so() {
     client.batch_execute(&grants).await.unwrap();
     let store = modest.builder().migrate(false).connect().await.unwrap();
     crate::add(&store).await;
+    // Some databases grant less to all roles than others.
+    let execute = format!("EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema}");
+    let revoke = format!("REVOKE {execute} FROM PUBLIC");
+    client.batch_execute(&revoke).await.unwrap();
+    let error = modest.builder().migrate(false).connect().await.unwrap_err();
+    assert!(error.is_permission_denied(), "{error}");
+    let grant = format!("GRANT {execute} TO modest");
+    client.batch_execute(&grant).await.unwrap();
+    modest.builder().migrate(false).connect().await.unwrap();
 }
 
 #[tokio::test]
@@ -177,4 +190,70 @@ async fn an_address_without_a_scheme_is_as_strict_as_it_says() {
     let address = address.replace("require", "disable");
     let store = PostgresStore::builder(address).schema(&place.schema);
     crate::add(&store.connect().await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn s23_a_standby_is_refused_however_it_is_addressed() {
+    let Some(primary) = available(Postgres::start()) else {
+        return;
+    };
+    let standby = primary.standby().unwrap();
+    for parameters in ["", "?target_session_attrs=read-write"] {
+        let error = refused(&format!("{}{parameters}", standby.url())).await;
+        assert!(error.is_read_only(), "{error}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_a_free_connection_is_named_as_such() {
+    let Some(server) = available(Postgres::start()) else {
+        return;
+    };
+    server.query("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0");
+    let error = refused(&server.url().replace("postgres@", "crowded@")).await;
+    assert!(error.is_unreachable(), "{error}: {error:?}");
+    assert!(error.to_string().contains("max_connections"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_refused_in_time() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let proxy = Proxy::start(SYSTEM.as_ref().unwrap().address()).await;
+    proxy.half_open();
+    let url = format!("postgres://postgres@{}/postgres", proxy.address());
+    let builder = PostgresStore::builder(url).schema(&place.schema);
+    let builder = builder.operation_timeout(Duration::from_millis(300));
+    let connecting = timeout(Duration::from_secs(5), builder.connect());
+    let error = connecting.await.unwrap().unwrap_err();
+    assert!(error.is_unreachable(), "{error}: {error:?}");
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("no answer within"), "{source}");
+}
+
+#[tokio::test]
+async fn s24_refusals_of_pgbouncer_say_the_reason() {
+    let Some(server) = available(Postgres::builder().password("secret").start()) else {
+        return;
+    };
+    let Some(bouncer) = available(PgBouncer::start(&server)) else {
+        return;
+    };
+    // It has no password for the server.
+    let error = refused(&bouncer.url()).await;
+    assert!(error.is_authentication(), "{error}: {error:?}");
+    let Some(place) = Place::behind_bouncer() else {
+        return;
+    };
+    let error = refused(&in_database(&place, "missing")).await;
+    assert!(error.is_database_missing(), "{error}: {error:?}");
+    let console = in_database(&place, "pgbouncer");
+    let (client, connection) = tokio_postgres::connect(&console, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let crowded = "SET max_client_conn = 1";
+    client.simple_query(crowded).await.unwrap();
+    let error = refused(&place.url).await;
+    assert!(error.is_unreachable(), "{error}: {error:?}");
+    assert!(error.to_string().contains("max_client_conn"), "{error}");
 }

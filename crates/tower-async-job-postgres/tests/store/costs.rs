@@ -2,9 +2,11 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use tokio::task::JoinSet;
 use tower_async_job_core::{
     ClaimQuery, Detail, IdempotencyKey, JobQuery, JobStore, NewJob, Release, ReplayedRequest,
     Report, ResultRef, Start, StoredRequest, SweepQuery,
@@ -91,6 +93,40 @@ async fn each_call_is_one_statement() {
     costs("discard");
 }
 
+#[tokio::test]
+async fn calls_that_arrive_while_a_commit_is_under_way_share_statements() {
+    const JOBS: usize = 200;
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let store = Arc::new(place.builder().connect().await.unwrap());
+    let mut calls = JoinSet::new();
+    for _ in 0..JOBS {
+        let store = Arc::clone(&store);
+        calls.spawn(async move {
+            let lease = crate::add(&store).await;
+            store.finish(&lease, crate::done(1).into()).await.unwrap();
+        });
+    }
+    calls.join_all().await;
+    // At most 128 are in one statement, and two statements of one kind are under way at once.
+    let statements = statements(&store);
+    assert!(statements["create_jobs"] <= 10, "{statements:?}");
+    assert!(statements["finish_jobs"] <= 10, "{statements:?}");
+}
+
+/// The commands that hold a snapshot, until the end of their transaction.
+const HOLD: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM jobs";
+
+async fn offer(store: &PostgresStore, jobs: usize) {
+    let request = StoredRequest::encode(&ReplayedRequest::default());
+    for _ in 0..jobs {
+        let job = NewJob::new(store.new_id(None, None)).with_start(Start::Offered);
+        let job = job.with_request(request.clone());
+        store.create(job).await.unwrap();
+    }
+}
+
 /// Returns the shortest time of some claims of one job.
 async fn claims(store: &PostgresStore) -> Duration {
     let mut shortest = Duration::MAX;
@@ -115,18 +151,10 @@ async fn renewals_under_a_held_snapshot_stay_in_their_pages_and_slow_no_claim() 
     for _ in 0..LEASES {
         leases.push(crate::add(&store).await);
     }
-    let request = StoredRequest::encode(&ReplayedRequest::default());
-    for _ in 0..100 {
-        let job = NewJob::new(store.new_id(None, None)).with_start(Start::Offered);
-        store
-            .create(job.with_request(request.clone()))
-            .await
-            .unwrap();
-    }
+    offer(&store, 100).await;
     let before = claims(&store).await;
     let holder = place.client().await;
-    let hold = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM jobs";
-    holder.batch_execute(hold).await.unwrap();
+    holder.batch_execute(HOLD).await.unwrap();
     let sizes = "SELECT sum(pg_relation_size(indexrelid))::bigint FROM pg_index \
                  WHERE indrelid = 'jobs'::regclass";
     let client = place.client().await;
@@ -141,6 +169,42 @@ async fn renewals_under_a_held_snapshot_stay_in_their_pages_and_slow_no_claim() 
     // A change outside of its page needs a new entry in each index, of some hundred bytes together.
     let grown = size().await - indexes;
     assert!(grown < 50 * (LEASES * ROUNDS) as i64, "{grown}");
+    holder.batch_execute("COMMIT").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_minutes_of_sweeps_under_a_held_snapshot_slow_no_claim() {
+    const LEASES: usize = 500;
+    const LEASE: Duration = Duration::from_secs(30);
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let store = place.builder().lease_duration(LEASE);
+    let store = store.connect().await.unwrap();
+    let mut leases = Vec::new();
+    for _ in 0..LEASES {
+        leases.push(crate::add(&store).await);
+    }
+    offer(&store, 100).await;
+    let before = claims(&store).await;
+    let holder = place.client().await;
+    holder.batch_execute(HOLD).await.unwrap();
+    let clock = format!(
+        "CREATE SEQUENCE thirds; ALTER FUNCTION job_now() RENAME TO earlier; \
+         CREATE FUNCTION job_now() RETURNS bigint LANGUAGE sql VOLATILE AS \
+         $$ SELECT {0}.earlier() + 10000000 * last_value FROM {0}.thirds $$",
+        place.schema
+    );
+    place.execute(&clock).await;
+    // A sweep moves the next look at a lease, of which the index then has a further entry.
+    for _ in 0..120 {
+        place.execute("SELECT nextval('thirds')").await;
+        let renewed = store.renew(&leases).await.unwrap();
+        assert!(renewed.iter().all(|renewal| renewal.is_held()));
+        store.sweep(&SweepQuery::default()).await.unwrap();
+    }
+    let after = claims(&store).await;
+    assert!(after < before * 3, "{before:?} became {after:?}");
     holder.batch_execute("COMMIT").await.unwrap();
 }
 
@@ -176,15 +240,10 @@ async fn plans_made_for_an_empty_table_read_few_rows_of_a_full_one() {
         let call = format!("SELECT count(*) FROM {call}");
         client.batch_execute(&call).await.unwrap();
     }
-    let request = StoredRequest::encode(&ReplayedRequest::default());
     for _ in 0..300 {
         crate::add(&store).await;
-        let job = NewJob::new(store.new_id(None, None)).with_start(Start::Offered);
-        store
-            .create(job.with_request(request.clone()))
-            .await
-            .unwrap();
     }
+    offer(&store, 300).await;
     let lease = crate::add(&store).await;
     let id = format!("ARRAY['{:032x}'::uuid]", lease.id.to_bits());
     let read = "SELECT (idx_tup_fetch + seq_tup_read)::bigint FROM pg_stat_xact_user_tables \

@@ -1,9 +1,18 @@
 //! Migrations of the schema.
 
-use tokio::task::JoinSet;
-use tower_async_job_core::{ClaimQuery, JobStore, Release};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use crate::support::Place;
+use http_polling::JobState;
+use tokio::{task::JoinSet, time::sleep};
+use tower_async_job_core::{ClaimQuery, Detail, JobStore, Release, SweepQuery};
+
+use crate::support::{Place, hears};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_nodes_that_start_at_once_migrate_once() {
@@ -106,4 +115,69 @@ async fn schemas_of_any_name_are_used() {
         let error = place.builder().schema(name).connect().await.unwrap_err();
         assert!(error.is_url_malformed(), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_continue_while_the_schema_is_migrated_and_locked_by_others() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let migrations = place.builder().migrations();
+    place.execute(migrations[0].sql()).await;
+    // All calls of this release are those of the first version, which is checked only at the start.
+    let schema = &place.schema;
+    let grants = format!(
+        "CREATE ROLE previous LOGIN; GRANT USAGE ON SCHEMA {schema} TO previous; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO previous; \
+         GRANT SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA {schema} TO previous; \
+         UPDATE store SET version = 99"
+    );
+    place.execute(&grants).await;
+    let mut modest = place.clone();
+    modest.url = place.url.replace("postgres@", "previous@");
+    modest.direct = modest.url.clone();
+    let previous = modest.builder().connect().await.unwrap();
+    hears(&previous).await;
+    place.execute("UPDATE store SET version = 1").await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let working = {
+        let is_over = Arc::clone(&is_over);
+        tokio::spawn(async move {
+            let mut rounds = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let lease = crate::add(&previous).await;
+                previous
+                    .release(&[lease], Release::default())
+                    .await
+                    .unwrap();
+                let claims = previous.claim(&ClaimQuery::new(9)).await.unwrap();
+                let lease = claims.jobs[0].lease;
+                previous
+                    .finish(&lease, crate::done(9).into())
+                    .await
+                    .unwrap();
+                let record = previous.read(&lease.id, Detail::Full).await.unwrap();
+                assert_eq!(record.unwrap().state, JobState::Done);
+                previous.sweep(&SweepQuery::default()).await.unwrap();
+                rounds += 1;
+            }
+            rounds
+        })
+    };
+    // A backup reads the tables, so that no column can be added yet. Nodes must not wait for it.
+    let backup = place.client().await;
+    backup
+        .batch_execute("BEGIN; LOCK TABLE jobs IN ACCESS SHARE MODE")
+        .await
+        .unwrap();
+    let migrating = tokio::spawn(place.builder().connect());
+    sleep(Duration::from_millis(2500)).await;
+    assert!(!migrating.is_finished());
+    backup.batch_execute("COMMIT").await.unwrap();
+    let store = migrating.await.unwrap().unwrap();
+    crate::add(&store).await;
+    sleep(Duration::from_millis(100)).await;
+    is_over.store(true, Ordering::Relaxed);
+    let rounds: u32 = working.await.unwrap();
+    assert!(rounds > 20, "{rounds}");
 }

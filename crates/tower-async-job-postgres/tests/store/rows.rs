@@ -1,11 +1,9 @@
-//! Rows that cannot be read or are missing, and the day of nodes.
-
-use std::time::{Duration, SystemTime};
+//! Rows that cannot be read or are missing.
 
 use http_polling::JobState;
 use tower_async_job_core::{
-    ClaimKind, ClaimQuery, Detail, JobId, JobQuery, JobStore, NewJob, Outcome, Release, Released,
-    Renewal, ReplayedRequest, Report, Start, StoredRequest, SweepQuery,
+    ClaimKind, ClaimQuery, Detail, JobId, JobQuery, JobStore, NewJob, Release, Released, Renewal,
+    ReplayedRequest, Report, Start, StoredRequest, SweepQuery,
 };
 use tower_async_job_postgres::PostgresStore;
 
@@ -118,74 +116,4 @@ async fn s42_a_row_of_contents_that_is_missing_costs_its_job_alone() {
     let query = ClaimQuery::new(9).with_kind(ClaimKind::Notify);
     assert_eq!(store.claim(&query).await.unwrap().unreadable.len(), 1);
     assert_eq!(store.claim(&query).await.unwrap().unreadable, []);
-}
-
-#[tokio::test]
-async fn s15_a_job_that_waits_for_its_next_run_waits_no_longer_after_the_clock_was_set_back() {
-    let Some(place) = Place::of_system() else {
-        return;
-    };
-    let store = place.builder().connect().await.unwrap();
-    let after = |millis| Release::default().with_after(Duration::from_millis(millis));
-    let (soon, later) = (crate::add(&store).await, crate::add(&store).await);
-    store.release(&[soon], after(200)).await.unwrap();
-    store.release(&[later], after(60_000)).await.unwrap();
-    let sql = format!(
-        "ALTER FUNCTION job_now() RENAME TO earlier; \
-         CREATE FUNCTION job_now() RETURNS bigint LANGUAGE sql VOLATILE AS \
-         $$ SELECT {}.earlier() - 3600000000 $$",
-        place.schema
-    );
-    place.execute(&sql).await;
-    store.sweep(&SweepQuery::default()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    store.sweep(&SweepQuery::default()).await.unwrap();
-    let claims = store.claim(&ClaimQuery::new(9)).await.unwrap();
-    let ids: Vec<_> = claims.jobs.iter().map(|claim| claim.lease.id).collect();
-    assert_eq!(ids, [soon.id]);
-}
-
-#[tokio::test]
-async fn s14_nodes_whose_day_is_an_hour_off_go_by_the_time_of_the_store() {
-    const HOUR: Duration = Duration::from_secs(3600);
-    for (sign, name) in [("+", "behind"), ("-", "ahead")] {
-        let Some(place) = Place::of_system() else {
-            return;
-        };
-        let (store, other) = (place.builder().connect().await.unwrap(), place.builder());
-        let other = other.connect().await.unwrap();
-        // An hour ahead for the store is an hour behind for the nodes.
-        let sql = format!(
-            "ALTER FUNCTION job_now() RENAME TO node_now; \
-             CREATE FUNCTION job_now() RETURNS bigint LANGUAGE sql VOLATILE AS \
-             $$ SELECT {}.node_now() {sign} 3600000000 $$",
-            place.schema
-        );
-        place.execute(&sql).await;
-        let lease = crate::add(&store).await;
-        for store in [&store, &other] {
-            store.sweep(&SweepQuery::default()).await.unwrap();
-            assert_eq!(
-                store.claim(&ClaimQuery::new(9)).await.unwrap().jobs.len(),
-                0
-            );
-        }
-        assert_eq!(
-            store.renew(&[lease]).await.unwrap(),
-            [Renewal::Held],
-            "{name}"
-        );
-        let outcome: Outcome = crate::done(1);
-        store.finish(&lease, outcome.into()).await.unwrap();
-        let record = other.read(&lease.id, Detail::Full).await.unwrap().unwrap();
-        assert_eq!(record.state, JobState::Done, "{name}");
-        assert!(record.age < HOUR / 2, "{name}: {:?}", record.age);
-        let day = match sign {
-            "+" => SystemTime::now() + HOUR,
-            _ => SystemTime::now() - HOUR,
-        };
-        let off = record.created.duration_since(day);
-        let off = off.unwrap_or_else(|error| error.duration());
-        assert!(off < HOUR / 2, "{name}: {off:?}");
-    }
 }

@@ -9,8 +9,7 @@ CREATE TYPE {schema}.record AS (
     started bigint, ended bigint, protocol smallint, pending_status smallint, route bytea,
     owner_kind smallint, owner bytea, body_len bigint, chunks integer, reason smallint,
     progress bytea, partial bytea, metadata bytea, data bytea, notify_state smallint,
-    notify_attempts integer, is_notify_due boolean, lease_until bigint, verdict integer,
-    number bigint
+    notify_attempts integer, is_notify_due boolean, verdict integer, number bigint
 );
 
 -- The state as clients see it, before or after a sweep; null if there is no job.

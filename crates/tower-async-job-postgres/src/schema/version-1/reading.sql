@@ -13,8 +13,7 @@ BEGIN
         j.owner_kind, j.owner, j.body_len, j.chunks, j.reason,
         r.progress, r.partial, r.metadata,
         CASE WHEN w.with_result THEN (SELECT data FROM {schema}.results WHERE job = j.id) END,
-        j.notify_state, j.notify_attempts, j.notify_due IS NOT NULL,
-        CASE WHEN j.leased THEN j.lease_until END, NULL::integer, NULL::bigint
+        j.notify_state, j.notify_attempts, j.notify_due IS NOT NULL, NULL::integer, NULL::bigint
     FROM unnest(p_id, p_with_result) WITH ORDINALITY AS w (id, with_result, position)
     CROSS JOIN LATERAL (
         SELECT *, {schema}.refusal(j) AS refusal, {schema}.shown(j, moment) AS shown
