@@ -166,9 +166,9 @@ impl Engine {
 
     /// Changes a job, and notifies of the effects.
     pub(crate) async fn change(&self, id: &JobId, call: Call) -> Result<Reply, StoreError> {
-        let lane = self.lane_of(id, &call);
+        let (lane, data) = (self.lane_of(id, &call), self.data_of(id));
         let answer = self.changes.perform(lane, call).await;
-        self.settle(id, answer).await
+        self.settle(id, data, answer).await
     }
 
     /// Changes jobs by calls of one script, in one round trip, in this order if one occurs twice. A
@@ -186,7 +186,7 @@ impl Engine {
             let (places, calls) = lanes.entry(self.lane_of(&id, &call)).or_default();
             places.push(place);
             calls.push(call);
-            ids.push(id);
+            ids.push((id, self.data_of(&id)));
         }
         let parts = lanes.into_values().map(|(places, calls)| async move {
             let answers = self.link.change(&calls).await;
@@ -195,17 +195,19 @@ impl Engine {
         let mut answers: Vec<_> = join_all(parts).await.into_iter().flatten().collect();
         answers.sort_unstable_by_key(|(place, _)| *place);
         let changes = ids.iter().zip(answers);
-        join_all(changes.map(|(id, (_, answer))| self.settle(id, answer))).await
+        let settled = changes.map(|((id, data), (_, answer))| self.settle(id, *data, answer));
+        join_all(settled).await
     }
 
     /// Makes a change durable, and notifies of its effects.
     async fn settle(
         &self,
         id: &JobId,
+        data: u64,
         answer: Result<Value, StoreError>,
     ) -> Result<Reply, StoreError> {
         let reply = Reply::new(answer?)?;
-        self.make_durable(shard_of(id)).await?;
+        self.make_durable(id, data).await?;
         let work = reply.claimable.then_some(WORK);
         let ended = reply.ended.then_some(*id);
         for id in ended.into_iter().chain(work) {
@@ -215,12 +217,18 @@ impl Engine {
         Ok(reply)
     }
 
-    /// Waits until the changes of a shard are durable, if the answer of the server does not say so.
-    pub(crate) async fn make_durable(&self, shard: usize) -> Result<(), StoreError> {
+    /// Returns the number of the data of a job, which is taken before a change is sent.
+    pub(crate) fn data_of(&self, id: &JobId) -> u64 {
+        self.flushes[self.group_of_job(id)].number()
+    }
+
+    /// Waits until a change of a job, and all before it in its group, are durable in the data of
+    /// this number, if the answer of the server does not say so.
+    pub(crate) async fn make_durable(&self, id: &JobId, data: u64) -> Result<(), StoreError> {
         if self.settings.durability == crate::settings::Durability::default() {
             return Ok(());
         }
-        self.flushes[self.group_of(shard)].wait().await
+        self.flushes[self.group_of_job(id)].wait(data).await
     }
 
     /// Runs a script for each group of shards.

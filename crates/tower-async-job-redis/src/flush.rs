@@ -39,9 +39,14 @@ struct Data {
 }
 
 impl Flush {
-    /// Waits until all changes of this group of shards that were made before are durable.
-    pub(crate) async fn wait(&self) -> Result<(), StoreError> {
-        let number = self.data().number;
+    /// Returns the number of the data that a change will be part of.
+    pub(crate) fn number(&self) -> u64 {
+        self.data().number
+    }
+
+    /// Waits until all changes of this group of shards that were made before are durable, of which
+    /// the first was sent after the data had this number.
+    pub(crate) async fn wait(&self, number: u64) -> Result<(), StoreError> {
         let replaced = || {
             let reason = "the server was replaced before it confirmed the change";
             StoreError::unavailable(reason)
@@ -54,10 +59,14 @@ impl Flush {
     }
 
     /// Notes the name of the server's data; returns their number.
-    fn see(&self, name: String) -> u64 {
+    fn see(&self, link: &Link, name: String) -> u64 {
         let mut data = self.data();
         if !name.is_empty() && name != data.name {
-            data.number += u64::from(!data.name.is_empty());
+            if !data.name.is_empty() {
+                // Changes with the next number must not be sent to the former server.
+                link.note_other_server();
+                data.number += 1;
+            }
             data.name = name;
         }
         data.number
@@ -74,11 +83,11 @@ impl Flush {
     ) {
         // Without an answer, the name is learned by the first confirmation.
         if let Ok(answers) = link.send_all(&mark(keys, shard)).await {
-            self.see(name_of(&answers));
+            self.see(link, name_of(&answers));
         }
         let confirm = async |_| {
             let name = confirm(link, keys, shard, how, timeout).await?;
-            Ok(HashMap::from([(self.see(name), ())]))
+            Ok(HashMap::from([(self.see(link, name), ())]))
         };
         self.waits.run(confirm).await;
     }

@@ -149,6 +149,14 @@ impl Link {
         )
     }
 
+    /// Notes that the server is another one, so that all links connect again. Connections to a
+    /// cluster learn of its masters themselves.
+    pub(crate) fn note_other_server(&self) {
+        if !self.target.is_cluster {
+            self.target.note_change(self.target.changes());
+        }
+    }
+
     /// Returns the numbers of round trips, by the names of scripts and those that were counted.
     pub(crate) fn trips(&self) -> BTreeMap<&'static str, u64> {
         let trips = self.trips.lock();

@@ -126,10 +126,12 @@ async fn renew_part(engine: &Engine, leases: &[Lease]) -> Result<Vec<Renewal>, S
         .iter()
         .map(|places| renewal_of(engine, places.iter().map(|place| leases[*place])))
         .collect();
+    let firsts = by_group.values().map(|places| leases[places[0]].id);
+    let firsts: Vec<_> = firsts.map(|id| (id, engine.data_of(&id))).collect();
     let answers = engine.link.run_all(&calls).await;
-    let flushes = by_group
-        .values()
-        .map(|places| engine.make_durable(shard_of(&leases[places[0]].id)));
+    let flushes = firsts
+        .iter()
+        .map(|(id, data)| engine.make_durable(id, *data));
     for flushed in join_all(flushes).await {
         flushed?;
     }

@@ -148,9 +148,10 @@ pub(crate) async fn write_chunk(
         .number(LARGEST_RESULT / chunk)
         .number(index)
         .arg(data);
+    let number = engine.data_of(&lease.id);
     let reply = Reply::new(engine.link.run(&call).await?)?;
     // A run may outlive a failover, and end its job after it.
-    engine.make_durable(shard_of(&lease.id)).await?;
+    engine.make_durable(&lease.id, number).await?;
     match &*reply.status {
         "ok" => Ok(()),
         "full" => {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use test_services::{Redis, RedisSentinel, available};
 use tower_async_job_core::{JobStore, Start};
 use tower_async_job_redis::RedisStore;
@@ -94,6 +95,40 @@ async fn s02_a_change_that_only_a_dead_master_had_is_not_confirmed_by_its_succes
     let (created, ()) = futures_util::future::join(created, failover).await;
     let other = RedisStore::builder([new.url()]).connect().await.unwrap();
     assert_eq!(created.is_ok(), is_known(&other, &id).await, "{created:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s02_s23_changes_of_a_master_are_not_confirmed_by_another_one() {
+    let (Some((old, new)), Some(third)) = (pair(), server()) else {
+        return;
+    };
+    let store = RedisStore::builder([old.url(), new.url()]).replicas(1);
+    let store = store.connect().await.unwrap();
+    // Each connection for changes is open.
+    join_all((0..100).map(|_| add(&store, replayable(&store)))).await;
+    new.command(&["REPLICAOF", "NO", "ONE"]);
+    replicate(&third, &new);
+    // The old master serves the connections that are open, but not the one that waits for replicas.
+    let clients = old.command(&["CLIENT", "LIST"]);
+    let waiting = clients.lines().filter(|client| client.contains("cmd=wait"));
+    let ids = waiting.map(|client| client.split([' ', '=']).nth(1).unwrap());
+    let ids: Vec<_> = ids.collect();
+    assert_eq!(ids.len(), 1, "{clients}");
+    let open = redis::Client::open(old.url()).unwrap();
+    let mut open = open.get_multiplexed_async_connection().await.unwrap();
+    let mut commands = redis::pipe();
+    commands.cmd("CONFIG").arg(&["SET", "maxclients", "1"]);
+    commands.cmd("CLIENT").arg(&["KILL", "ID"]).arg(&ids);
+    let done: Vec<redis::Value> = commands.query_async(&mut open).await.unwrap();
+    assert_eq!(done[1], redis::Value::Int(1));
+    let other = RedisStore::builder([new.url()]).connect().await.unwrap();
+    for _ in 0..2 {
+        let job = replayable(&store);
+        let id = job.id;
+        let created = store.create(job).await;
+        assert!(created.is_err() || is_known(&other, &id).await);
+    }
+    add(&store, replayable(&store)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
