@@ -168,6 +168,7 @@ macro_rules! __tests {
                 a_report_from_outside_leaves_the_lease_of_a_resumed_run
                 a_run_outside_that_cannot_be_run_again_is_lost_when_it_is_late
                 s33_a_run_outside_ends_at_its_deadline
+                s15_a_clock_that_jumps_back_gives_no_party_outside_more_time
             }
             queueing {
                 s38_a_create_beyond_the_queue_limit_stores_nothing

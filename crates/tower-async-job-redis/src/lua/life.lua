@@ -150,10 +150,14 @@ end
 local function shorten_wait(by)
   if not is_pending(job) then
     job.nd = job.nd - by
-    return
+  elseif not job.pu then
+    job.du = job.du - by
+  else
+    job.pu = job.pu - by
+    if job.hl == OUTSIDE then
+      hold_outside(job.pu)
+    end
   end
-  job.du = job.du - by
-  job.pu = job.pu and job.pu - by
 end
 
 -- Gives a job to a new holder.

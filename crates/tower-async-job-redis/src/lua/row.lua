@@ -88,10 +88,11 @@ local function turn_of(row)
   end
 end
 
--- The time until which the job waits, unless it may be claimed or is held by a worker.
+-- The time until which the job waits, unless it may be claimed or is held by a worker. The time of an
+-- outside party passes while a node has the job too.
 local function wait_of(row)
   if is_pending(row) then
-    return row.hl ~= WORKER and not row.tu and row.du or nil
+    return row.pu or row.hl ~= WORKER and not row.tu and row.du or nil
   end
   return row and row.nd or nil
 end

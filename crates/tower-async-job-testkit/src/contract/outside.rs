@@ -1,5 +1,7 @@
 //! Runs that continue with an outside party.
 
+use std::collections::HashSet;
+
 use http_polling::{JobState, Progress};
 use serde_json::json;
 use tower_async_job_core::{
@@ -201,5 +203,34 @@ pub(crate) async fn s33_a_run_outside_ends_at_its_deadline(harness: &dyn Harness
     harness.advance(300 * SECOND).await?;
     node.sweep_all().await;
     assert_eq!(node.state(&lease.id).await, Some(JobState::TimedOut));
+    Ok(())
+}
+
+pub(crate) async fn s15_a_clock_that_jumps_back_gives_no_party_outside_more_time(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    harness.advance(HOUR).await?;
+    let mut left = Vec::new();
+    for _ in 0..4 {
+        left.push(left_outside(&node, 3).await.id);
+    }
+    let renewed = node.renew_outside(&left[1], outside(), Report::default());
+    assert_eq!(renewed.await.unwrap(), Renewal::Held);
+    let token = Outside::digest(TOKEN);
+    let given_up = node.resume(&left[2], &token).await.unwrap().unwrap();
+    let crashed = node.resume(&left[3], &token).await.unwrap();
+    assert!(crashed.is_some());
+    harness.jump_back(HOUR).await?;
+    node.sweep_all().await;
+    let released = node.release_one(&given_up.lease, Release::default()).await;
+    assert_eq!(released, Released::Outside);
+    harness.advance(600 * SECOND - MOMENT).await?;
+    node.sweep_all().await;
+    node.claim_none().await;
+    harness.advance(MOMENT).await?;
+    let claims = node.claim_some(9).await;
+    let claimed: HashSet<_> = claims.iter().map(|claim| claim.lease.id).collect();
+    assert_eq!(claimed, HashSet::from_iter(left));
     Ok(())
 }

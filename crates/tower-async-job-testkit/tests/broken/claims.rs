@@ -2,8 +2,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use tower_async_job_core::{
-    Claim, ClaimKind, ClaimQuery, Claims, Created, JobId, JobStore, Lease, NewJob, Release,
-    Released, Report, Retention, Start, StoreFuture, StoredRequest,
+    Claim, ClaimKind, ClaimQuery, Claims, Created, JobId, JobStore, Lease, NewJob, Outside,
+    Release, Released, Report, Retention, Start, StoreFuture, StoredRequest,
 };
 
 use crate::{fails, flaw, lock};
@@ -207,6 +207,26 @@ releases! {
 }
 
 flaw! {
+    /// Gives an outside party an hour more when a node gives back what it has resumed.
+    OutsideForLonger(Option<Outside>) {
+        fn release<'a>(
+            &'a self,
+            leases: &'a [Lease],
+            mut how: Release,
+        ) -> StoreFuture<'a, Vec<Released>> {
+            let mut latest = lock(&self.memory);
+            if how.outside.is_some() {
+                *latest = how.outside;
+            } else if let Some(mut longer) = *latest {
+                longer.until += std::time::Duration::from_secs(3600);
+                how.outside = Some(longer);
+            }
+            self.inner.release(leases, how)
+        }
+    }
+}
+
+flaw! {
     /// Completes a notification when it is claimed.
     NotifiedByClaim(()) {
         fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
@@ -325,6 +345,8 @@ fails! {
         a_release_that_counts_ends_the_last_attempt;
     release_without_delay: ReleaseWithoutDelay fails
         a_released_job_is_not_claimed_before_its_delay_is_over;
+    outside_for_longer: OutsideForLonger fails
+        s15_a_clock_that_jumps_back_gives_no_party_outside_more_time;
     outside_queued: OutsideQueued fails
         a_run_outside_keeps_its_attempt_and_is_not_claimed,
         a_run_outside_is_resumed_by_its_token_on_any_node,
