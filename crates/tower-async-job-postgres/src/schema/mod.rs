@@ -174,25 +174,21 @@ pub(crate) async fn migrate(
     if !is_allowed {
         return Err(ConnectError::outdated(schema, version, LATEST));
     }
-    let begun = Instant::now();
-    loop {
-        let applied = apply(client, schema).await;
-        if !matches!(applied, Ok(Ok(()))) {
-            // The error itself is the one to return.
-            let _ = client.batch_execute("ROLLBACK").await;
-        }
-        let is_locked = matches!(
-            &applied,
-            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
-        );
-        if !is_locked || begun.elapsed() > patience {
-            return applied.map_err(|error| ConnectError::of_migration(schema, error))?;
-        }
-        sleep(PAUSE).await;
+    let applied = apply(client, schema, Instant::now() + patience).await;
+    if !matches!(applied, Ok(Ok(()))) {
+        // The error itself is the one to return.
+        let _ = client.batch_execute("ROLLBACK").await;
     }
+    applied.map_err(|error| ConnectError::of_migration(schema, error))?
 }
 
-async fn apply(client: &mut Client, schema: &str) -> Result<Result<(), ConnectError>, Error> {
+/// Applies the steps that are missing. Only one of the nodes that do so at once tries to get the
+/// tables, and keeps the others waiting meanwhile.
+async fn apply(
+    client: &mut Client,
+    schema: &str,
+    deadline: Instant,
+) -> Result<Result<(), ConnectError>, Error> {
     client.batch_execute("BEGIN").await?;
     let key: &(dyn tokio_postgres::types::ToSql + Sync) = &schema;
     let lock = "SELECT pg_advisory_xact_lock(hashtext($1), 1953263202)::text";
@@ -205,15 +201,25 @@ async fn apply(client: &mut Client, schema: &str) -> Result<Result<(), ConnectEr
         Ok(version) => version,
         Err(error) => return Ok(Err(error)),
     };
-    let impatient = format!("SET LOCAL lock_timeout = {LOCKED}");
+    let impatient = format!("SET LOCAL lock_timeout = {LOCKED}; SAVEPOINT unchanged");
     client.batch_execute(&impatient).await?;
-    for migration in migrations(schema) {
-        if migration.version as i32 > version {
-            client.batch_execute(&migration.sql).await?;
+    let missing = migrations(schema).into_iter().skip(version as usize);
+    let sql: String = missing.map(|migration| migration.sql).collect();
+    loop {
+        match client.batch_execute(&sql).await {
+            Err(error) if is_locked(&error) && Instant::now() < deadline => {
+                client.batch_execute("ROLLBACK TO unchanged").await?;
+                sleep(PAUSE).await;
+            }
+            applied => break applied?,
         }
     }
     client.batch_execute("COMMIT").await?;
     Ok(Ok(()))
+}
+
+fn is_locked(error: &Error) -> bool {
+    error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
 }
 
 async fn found(client: &Client, schema: &str) -> Result<Found, ConnectError> {
