@@ -4,8 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http_polling::JobState;
 use tower_async_job_core::{
-    ClaimKind, ClaimQuery, Detail, JobStore, NewJob, Outcome, Outside, Release, Released, Renewal,
-    Report, SweepQuery,
+    ClaimKind, ClaimQuery, Detail, JobStore, NewJob, Outcome, Release, Renewal, SweepQuery,
 };
 
 use crate::support::Place;
@@ -50,36 +49,6 @@ async fn s15_no_notification_waits_behind_others_for_its_correction() {
     let claims = store.claim(&query).await.unwrap();
     let ids: Vec<_> = claims.jobs.iter().map(|claim| claim.lease.id).collect();
     assert_eq!(ids, [lease.id]);
-}
-
-#[tokio::test]
-async fn s15_parties_outside_get_no_more_time_after_the_clock_was_set_back() {
-    let Some(place) = Place::of_system() else {
-        return;
-    };
-    let store = place.builder().connect().await.unwrap();
-    let outside = Outside::new("a token", Duration::from_secs(1));
-    let leave = Release::default().with_outside(outside);
-    let mut leases = Vec::new();
-    for _ in 0..3 {
-        leases.push(crate::add(&store).await);
-    }
-    store.release(&leases, leave).await.unwrap();
-    let [_, renewed, resumed] = leases[..] else {
-        unreachable!("there are three");
-    };
-    let renewal = store.renew_outside(&renewed.id, outside, Report::default());
-    assert_eq!(renewal.await.unwrap(), Renewal::Held);
-    let held = store.resume(&resumed.id, &outside.token).await.unwrap();
-    shift(&place, "-").await;
-    store.sweep(&SweepQuery::default()).await.unwrap();
-    let back = [held.unwrap().lease];
-    let released = store.release(&back, Release::default()).await.unwrap();
-    assert_eq!(released, [Released::Outside]);
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    store.sweep(&SweepQuery::default()).await.unwrap();
-    let claims = store.claim(&ClaimQuery::new(9)).await.unwrap();
-    assert_eq!(claims.jobs.len(), 3);
 }
 
 #[tokio::test]

@@ -221,6 +221,7 @@ pub(crate) async fn s15_a_clock_that_jumps_back_gives_no_party_outside_more_time
     let given_up = node.resume(&left[2], &token).await.unwrap().unwrap();
     let crashed = node.resume(&left[3], &token).await.unwrap();
     assert!(crashed.is_some());
+    node.sweep_all().await;
     harness.jump_back(HOUR).await?;
     node.sweep_all().await;
     let released = node.release_one(&given_up.lease, Release::default()).await;

@@ -145,11 +145,12 @@ BEGIN
         LIMIT p_limit FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS delayed = ROW_COUNT;
     UPDATE {schema}.jobs
-    SET due = least(party_until - (party_since - p_now), deadline),
+    SET due = CASE WHEN leased THEN due
+            ELSE least(party_until - (party_since - p_now), deadline) END,
         party_until = party_until - (party_since - p_now), party_since = p_now
     WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM {schema}.jobs
-        WHERE state < 2 AND NOT leased AND party IS NOT NULL AND party_since > p_now AND id IN (
+        WHERE state < 2 AND party IS NOT NULL AND party_since > p_now AND id IN (
             SELECT id FROM (
                 SELECT id FROM {schema}.jobs
                 WHERE state = 1 AND NOT leased AND format <= 1 LIMIT p_looks
@@ -159,7 +160,11 @@ BEGIN
                 SELECT id FROM {schema}.jobs
                 WHERE state = 0 AND NOT leased AND turn IS NULL AND due > p_now AND format <= 1
                 ORDER BY due DESC LIMIT p_looks
-            ) AS queued)
+            ) AS queued
+            UNION ALL
+            -- Nodes have these meanwhile. They are looked at once, when the clock was set back.
+            SELECT id FROM {schema}.jobs
+            WHERE p_looks IS NULL AND state < 2 AND leased AND format <= 1)
         LIMIT p_limit FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS outside = ROW_COUNT;
     UPDATE {schema}.jobs
@@ -215,9 +220,6 @@ BEGIN
     e := {schema}.expire_since(
         CASE WHEN is_noted OR was_set_back THEN 0 ELSE since END, moment, p_lease, 512);
     more := e.more OR shortened >= 2048;
-    IF NOT more THEN
-        PERFORM setval('{schema}.swept'::regclass, greatest(moment - p_lease / 10, 0));
-    END IF;
     more := {schema}.collect(moment) OR more;
     work := shortened > 0 OR e.work;
     ended := e.ended;
@@ -254,5 +256,7 @@ BEGIN
         array_agg(owner ORDER BY jobs DESC) FILTER (WHERE owner IS NOT NULL),
         array_agg(jobs ORDER BY jobs DESC) FILTER (WHERE owner IS NOT NULL)
     INTO total, owners, counts FROM named;
+    -- A sequence keeps its value even if the transaction fails.
+    PERFORM setval('{schema}.swept'::regclass, greatest(moment - p_lease / 10, 0));
 END
 $$;
