@@ -38,8 +38,10 @@ const RETRIES: u32 = 3;
 /// The pause before the first repetition; each later one is longer.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The condition that a server is no standby. It is evaluated once, before the statement begins.
-const PRIMARY: &str = " WHERE (SELECT pg_current_wal_lsn()) IS NOT NULL";
+/// The condition that a server is no standby, where it fails. It is evaluated once, before the
+/// statement begins. Some hosted servers have no position in a log to tell.
+const PRIMARY: &str = " WHERE (SELECT CASE WHEN pg_is_in_recovery() \
+                       THEN pg_current_wal_lsn() IS NOT NULL ELSE true END)";
 
 /// A parameter of a statement, with its type.
 pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
